@@ -55,15 +55,15 @@ $(EMULATOR): requirements/account.txt infra/usher_cdk/wheels.py | $(READY)
 	@$(BIN)/python -m usher_local
 	@touch $@
 
-test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: the checks, then every test
-	@echo "test: every test; those of $(DEPLOYED), which mostly wait, beside the others" >&2
+test: check lint-templates node_modules/.ready $(EMULATOR) ## what each change must pass: the checks, and a case of every promise
+	@echo "test: those of $(DEPLOYED), which mostly wait, run beside the others" >&2
 	@$(MAKE) --silent --jobs 5 suite $(E2E)
 
 .PHONY: suite
 suite: $(READY)
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not large" --ignore $(DEPLOYED)
 
-test-large: $(READY) $(EMULATOR) ## more sizes, seeds and moments of what make test holds (some minutes)
+test-large: $(READY) ## more sizes, seeds and moments of what make test holds (some minutes)
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m large
 
 test-fleet: $(READY) ## usher list --fleet on twenty accounts in three Regions of moto, two down and one that denies

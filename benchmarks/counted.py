@@ -1,6 +1,6 @@
 """What lives of actions cost, counted: exact on any machine. `tests/lives.py` counts, and says how.
 
-`make test` holds the same lives to their exact figures (`tests/simulation/test_cost_of_a_drain.py`).
+`tests/simulation/test_cost_of_a_drain.py` holds the same lives to their exact figures.
 """
 
 from __future__ import annotations

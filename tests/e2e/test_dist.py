@@ -67,9 +67,13 @@ def test_the_zip_is_the_asset_of_an_empty_hooks_file(dist: Path, tmp_path: Path)
         assert {entry.external_attr >> 16 & 0o777 for entry in made.infolist()} == {0o644}
 
 
-def test_without_the_functions_own_python_a_release_is_refused(tmp_path: Path) -> None:
+def test_without_the_functions_own_python_a_release_is_refused_and_one_for_tests_is_not(
+    tmp_path: Path,
+) -> None:
+    other = Python(path=sys.executable, version="3.12")
     with pytest.raises(RuntimeMissing):
-        release.write(tmp_path / "release", python=Python(path=sys.executable, version="3.12"))
+        release.write(tmp_path / "release", python=other)
+    release.write(tmp_path / "tests", strict=False, python=other)
 
 
 def test_wheel_and_source_distribution_bring_zip_and_template(dist: Path) -> None:

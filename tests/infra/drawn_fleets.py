@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tests.infra import aws_limits
-from tests.infra.stacks import template_of
+from tests.infra.stacks import made_templates
 from usher_cdk.configuration import Deployment
 from usher_hooksfile.load import HooksFileRefused, examine
 from usher_simulator.trials.dice import Dice
@@ -190,7 +190,7 @@ def judge(seed: int, folder: Path) -> Judged:
     except HooksFileRefused as refused:
         return Judged(seed=seed, refused_by=_why(refused.complaints[0]))
     of = Deployment(configuration=examined.configuration, hooks_data=examined.data, **settings)
-    template = template_of(of)
+    template = made_templates(of)["Usher"]
     wrong = [*aws_limits.breaches(template), *other_rights(data, template)]
     return Judged(seed=seed, refused_by=None, wrong=wrong, used=aws_limits.usage(template))
 

@@ -67,9 +67,14 @@ _made: Final[dict[str, dict[str, dict[str, Any]]]] = {}
 def all_templates(of: Deployment) -> dict[str, dict[str, Any]]:
     """The templates of all stacks, by name: made once for equal deployments, so nobody changes them."""
     if (key := repr(of)) not in _made:
-        stacks = [each for each in app_of(of).node.children if isinstance(each, cdk.Stack)]
-        _made[key] = {each.stack_name: dict(Template.from_stack(each).to_json()) for each in stacks}
+        _made[key] = made_templates(of)
     return _made[key]
+
+
+def made_templates(of: Deployment) -> dict[str, dict[str, Any]]:
+    """The same, made anew and not kept."""
+    stacks = [each for each in app_of(of).node.children if isinstance(each, cdk.Stack)]
+    return {each.stack_name: dict(Template.from_stack(each).to_json()) for each in stacks}
 
 
 def of_file(path: Path, **settings: Any) -> Deployment:

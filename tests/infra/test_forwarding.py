@@ -69,8 +69,9 @@ def test_two_rules_send_there_what_usher_says_and_what_its_alarms_do(
         assert "EventBusName" not in rule
     events_out, alarms = sorted((rule["EventPattern"] for rule in rules), key=len)
     assert events_out == {"source": ["usher"]}
-    ((prefix,),) = [[each["prefix"] for each in alarms.pop("resources")]]
-    assert alarms == {"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]}
+    ((prefix,),) = [[each["prefix"] for each in alarms["resources"]]]
+    others = {name: wanted for name, wanted in alarms.items() if name != "resources"}
+    assert others == {"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]}
     assert written(prefix) == (
         "arn:<AWS::Partition>:cloudwatch:<AWS::Region>:<AWS::AccountId>:alarm:<AWS::StackName>-"
     )

@@ -19,12 +19,21 @@ def is_large(node: ast.AST) -> bool:
 
 
 def is_wholly_large(test: ast.FunctionDef) -> bool:
-    """Whether no case of it is without the mark."""
-    marks = filter(is_large, test.decorator_list)
-    cases = (
-        [each for arg in getattr(mark, "args", []) for each in getattr(arg, "elts", [])] for mark in marks
-    )
-    return any(all(map(is_large, each)) for each in cases)
+    """Whether no case of it is without the mark, as far as its decorators show."""
+    return any(all(map(is_large, cases(mark))) for mark in filter(is_large, test.decorator_list))
+
+
+def cases(mark: ast.expr) -> list[ast.expr]:
+    """What stands in the list of a `parametrize`. Empty: it is another mark, or has no list."""
+    positional = getattr(mark, "args", [])[1:]
+    named = [each.value for each in getattr(mark, "keywords", []) if each.arg == "argvalues"]
+    return [case for values in [*positional[:1], *named] for case in getattr(values, "elts", [])]
+
+
+def is_marked_as_a_whole(source: str) -> bool:
+    """Whether a module has the mark for all its tests."""
+    of_all = [node for node in ast.parse(source).body if isinstance(node, ast.Assign) and is_large(node)]
+    return any(getattr(target, "id", "") == "pytestmark" for node in of_all for target in node.targets)
 
 
 def left_to_large(source: str) -> Iterator[str]:
@@ -43,8 +52,10 @@ def left_to_large(source: str) -> Iterator[str]:
 
 
 def test_no_promise_is_left_to_make_test_large() -> None:
-    found = {path.name: list(left_to_large(path.read_text("utf-8"))) for path in TESTS.rglob("test_*.py")}
+    sources = {path.name: path.read_text("utf-8") for path in TESTS.rglob("test_*.py")}
+    found = {name: list(left_to_large(source)) for name, source in sources.items()}
     assert {name: tests for name, tests in found.items() if tests} == {}
+    assert [name for name, source in sources.items() if is_marked_as_a_whole(source)] == []
 
 
 @pytest.mark.parametrize(
@@ -56,8 +67,18 @@ def test_no_promise_is_left_to_make_test_large() -> None:
         pytest.param("pytest.mark.large(held_by='test_small')", False, id="another test holds it"),
         pytest.param("parametrize('a', [param(9, marks=mark.large)])", True, id="every case"),
         pytest.param("parametrize('a', [1, param(9, marks=mark.large)])", False, id="but one case"),
+        pytest.param("parametrize(('a', 'b'), [param(9, 9, marks=mark.large)])", True, id="of two values"),
+        pytest.param("parametrize(('a', 'b'), [(1, 1), param(9, 9, marks=mark.large)])", False, id="but one"),
+        pytest.param("parametrize('a', argvalues=[param(9, marks=mark.large)])", True, id="by name"),
+        pytest.param("parametrize('a', map(mark.large, CASES))", True, id="which cases does not show"),
     ],
 )
 def test_a_promise_that_is_left_is_found(mark: str, left: bool) -> None:
     source = f"@{mark}\ndef test_large(): ...\ndef test_small(): ..."
     assert list(left_to_large(source)) == ["test_large"] * left
+
+
+def test_a_module_that_is_marked_as_a_whole_is_found() -> None:
+    assert is_marked_as_a_whole("pytestmark = pytest.mark.large")
+    assert is_marked_as_a_whole("pytestmark = [pytest.mark.large]")
+    assert not is_marked_as_a_whole("pytestmark = pytest.mark.usefixtures('large_file')")

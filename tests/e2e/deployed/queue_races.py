@@ -6,6 +6,7 @@ repository. It prints a JSON object: of each pair of a change and a way to send,
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sys
@@ -86,6 +87,14 @@ CHANGES: Final[dict[str, Any]] = {
         {"sent_at": 0},
         lambda url: _service("sqs")._receive_messages_for_esm(url, 10),  # noqa: SLF001
     ),
+    "ReceiveMessage's redrive": (
+        {"receive_count": 1, "visible_at": 0},
+        lambda url: asyncio.run(_service("sqs")._HANDLERS["ReceiveMessage"]({}, url)),  # noqa: SLF001
+    ),
+    "ReceiveMessage's expiry": (
+        {"sent_at": 0},
+        lambda url: asyncio.run(_service("sqs")._HANDLERS["ReceiveMessage"]({}, url)),  # noqa: SLF001
+    ),
     "mapping's delete": (
         {},
         lambda url: _service("sqs")._delete_messages_for_esm(url, {"handle"}),  # noqa: SLF001
@@ -108,6 +117,10 @@ WAYS: Final[dict[str, Any]] = {
     ),
     "EventBridge": lambda _, body: _service("eventbridge")._dispatch_to_sqs(_spec(), body),  # noqa: SLF001
     "SNS": lambda _, body: _service("sns")._deliver_to_sqs(_arn("queue"), body, True, body),  # noqa: SLF001
+    "S3": lambda _, body: _service("s3")._deliver_event_to_sqs(_arn("queue"), {"body": body}, REGION),  # noqa: SLF001
+    "failed batch of a stream": lambda _, body: _service("lambda_svc")._send_ddb_stream_failure_record(  # noqa: SLF001
+        {"DestinationConfig": {"OnFailure": {"Destination": _arn("queue")}}}, {}, [], body, {}, ""
+    ),
     "failed invocation": lambda _, body: _service("lambda_svc")._route_async_failure(  # noqa: SLF001
         _arn("queue"), "function", {"body": body}, {}
     ),

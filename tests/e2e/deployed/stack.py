@@ -133,10 +133,12 @@ class Stack:
 
     def instances(self, group: str) -> dict[str, str]:
         """Their lifecycle states."""
-        (found,) = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
-            "AutoScalingGroups"
-        ]
-        return {each["InstanceId"]: each["LifecycleState"] for each in found["Instances"]}
+        return {each["InstanceId"]: each["LifecycleState"] for each in self._group(group)["Instances"]}
+
+    def _group(self, name: str) -> dict[str, Any]:
+        asked = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        (found,) = asked["AutoScalingGroups"]
+        return dict(found)
 
     def launched(self, group: str, but: Collection[str] = ()) -> str:
         """An instance of a group, once there is one."""
@@ -145,8 +147,7 @@ class Stack:
     def launch(self, group: str) -> str:
         """One more, once it is recorded: several at once would start a function's environment for each."""
         known = self.instances(group)
-        staying = [state for state in known.values() if not state.startswith("Terminating")]
-        self.resize(group, len(staying) + 1)
+        self.resize(group, self._group(group)["DesiredCapacity"] + 1)  # one that was lost is replaced
         instance = self.launched(group, but=known)
         until(lambda: [*self.records.of_instance(instance)])
         return instance

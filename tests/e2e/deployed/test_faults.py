@@ -70,10 +70,11 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> FaultProxy:
 
 
 @pytest.fixture(scope="module")
-def stack(proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Iterator[Stack]:
     """Usher, deployed for these groups."""
     logs = tmp_path_factory.mktemp("account")
-    with open_account(Setup(auth=True, logs=logs, functions=proxy.in_front_of)) as account:
+    setup = Setup(auth=True, logs=logs, functions=proxy.in_front_of, say=said.append)
+    with open_account(setup) as account:
         proxy.warm_up(account.url)
         for group in (*FAULTY, _TABLELESS):
             make_group(account, group)
@@ -113,9 +114,9 @@ def calls(stack: Stack, action: Action) -> list[str]:
 
 
 def test_a_throttled_result_is_sent_again(stack: Stack, actions: dict[str, Action]) -> None:
-    busy, accepted = calls(stack, actions["faulty-throttled"])
+    busy, *others = calls(stack, actions["faulty-throttled"])
     assert "Throttling" in busy
-    assert "accepted" in accepted
+    assert len([each for each in others if "accepted" in each]) == 1  # another evaluation may send it, too
 
 
 def test_a_result_whose_answer_was_lost_counts_as_sent_and_is_applied_once(
@@ -176,5 +177,8 @@ def test_ten_instances_in_30_second_hooks_are_held_without_the_table(stack: Stac
     assert sum(what.endswith("reset") for what in proxy.fired()[so_far:]) > _HELD
 
 
-def test_no_role_was_refused_anything(stack: Stack) -> None:
+def test_no_role_was_refused_anything_and_every_notification_was_delivered(
+    stack: Stack, said: list[str]
+) -> None:
     assert [each for each in stack.decided() if each.decision != "Allow"] == []
+    assert said == []

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.e2e.deployed.stack import UPDATED_HOOKS, Stack
 from usher.core.action import Action, Outcome
+from usher_local.cdk import CdkFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +53,10 @@ def test_a_launch_during_the_update_is_not_lost(stack: Stack) -> None:
     instance = stack.launched("inlet-sqs")
     stack.reaches("inlet-sqs", instance, "InService")
     assert stack.closed(instance, "in").outcome is Outcome.COMPLETED
+
+
+def test_a_file_that_is_refused_fails_the_deploy_with_its_line(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text("version: 1\npolicies: {}\nhooks: [{}]\n", encoding="utf-8")
+    with pytest.raises(CdkFailed, match=r"(?s)^cdk deploy failed.*wrong\.yaml:3"):
+        stack.account.deploy(hooks=str(file))

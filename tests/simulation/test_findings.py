@@ -24,7 +24,7 @@ from tests.simulation.evaluation_scene import (
 )
 from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, replayed, signalled
 from tests.unit.test_handlers import Stage, sqs
-from usher.core import configuration, duration
+from usher.core import configuration, duration, evidence
 from usher.core.action import Outcome, Phase, Result
 from usher.core.configuration import source_of
 from usher.core.hook_items import Enrolled, Target
@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from usher.core.action import Action
     from usher.core.policy import Configuration
     from usher.intake.intake import Intake
+    from usher_simulator.fakes.memory_store import MemoryStore
 
 MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
 OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
@@ -302,6 +304,45 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
         with contextlib.suppress(Unavailable):
             intake.take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
     assert [action.token for action in stage.store.actions()] == [TOKEN, OTHER_TOKEN]
+
+
+class AnotherCopyFirst:
+    """A store in which another copy is recorded between two reads of the intake of the first."""
+
+    def __init__(self, store: MemoryStore, come: Callable[[], None]) -> None:
+        self.store, self.come = store, [come]
+
+    def of_instance(self, instance_id: str) -> list[Action]:
+        while self.come:
+            self.come.pop()()
+        return list(self.store.of_instance(instance_id))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.2, 1), (1, 1.2)], ids=["sqs first", "eventbridge first"])
+def test_of_two_copies_at_once_none_is_taken_for_an_earlier_wait(first: float, second: float) -> None:
+    """Found in a local account: EventBridge tells whole seconds, so one copy seemed to begin first.
+
+    Signals of before that moment, as if they had ended the earlier wait, counted no more.
+    """
+    stage = Stage()
+    terms = hooks("2m", [{"signal": "done"}])
+
+    def copy(at_s: float) -> str:
+        return json.dumps(message(Time=at(at_s).isoformat()))
+
+    def another_copy() -> None:
+        intake_of(stage.evaluator, terms, wake_ups=stage, clock=partial(at, 2)).take(copy(first), "sqs")
+
+    store: Any = AnotherCopyFirst(stage.store, another_copy)
+    intake_of(stage.evaluator, terms, store=store, wake_ups=stage, clock=partial(at, 2)).take(
+        copy(second), "sqs"
+    )
+    (action,) = stage.store.actions()
+    assert (action.token, action.signals_since) == (TOKEN, None)
+    assert evidence.fits(a_signal(name="done", at=at(0), instance_id=action.instance_id), action)
 
 
 class SeenStanding(FileItems):

@@ -128,6 +128,8 @@ class Opening:
             if (other.hook.group, other.hook.name) == (action.hook.group, action.hook.name)
         ]
         for other in others:
+            if other.token is not None and other.token == action.token:
+                return other  # by a copy, just now; their times differ: EventBridge tells whole seconds
             if adoption.joins(other, action):
                 before = [one for one in others if one is not other]
                 came = replace(action, signals_since=evidence.signals_since(action, before))

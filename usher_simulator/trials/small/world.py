@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from usher.core.compiled import compiled
@@ -204,8 +204,9 @@ class SmallTrial(Calm):
         self.asked.begins(wait, self.world.answers, timedelta(0))
 
     def _deliver_from_bus(self, event: Mapping[str, object]) -> None:
-        if self.world.has_bus:
-            super()._deliver_from_bus(event)
+        if self.world.has_bus:  # the events have a queue of their own, so it is another invocation
+            at = max(self.clock(), self._held_until)
+            self.clock.at(at, partial(self.usher.invoke_intake, json.dumps(event)))
 
     def _deliver(self, body: str) -> None:
         self.notices.append(body)

@@ -58,6 +58,13 @@ def _said_at_once(trial: SmallTrial) -> None:
     trial.at(11, lambda: trial.says("done"))
 
 
+def _said_as_it_begins(trial: SmallTrial) -> None:
+    """In the second of the launch: before it by the notice of SQS, and not by that of EventBridge."""
+    trial.held_up_until(20)
+    _without_sweeps(trial)
+    trial.at(10.97, lambda: trial.says("done"))
+
+
 def _with_a_sweep(trial: SmallTrial) -> None:
     """The notice, an evaluation and a sweep at once. The sweep of 0:00 would find nothing in any schedule."""
     trial.no_sweeps(until=_MINUTE / 2)
@@ -146,7 +153,7 @@ _AT_49: Final = {"until": [{"elapsed": "49s"}], "give_up_after": "5m"}
 WORLDS: Final = (
     World(
         name="two-evaluations",
-        about="one action, and two looks at the moment of its result",
+        about="one action, and two evaluations at the moment of its result",
         hooks=_file(_AT_49),
         script=lambda trial: _without_sweeps(trial, _wake_again),
         faults_from=_CROWDED,
@@ -163,7 +170,7 @@ WORLDS: Final = (
     ),
     World(
         name="arrival",
-        about="a notice, and a look at the moment of its result right after it",
+        about="a notice, and an evaluation at the moment of its result right after it",
         hooks=_file({"until": [{"elapsed": "1s"}], "give_up_after": "5m"}),
         script=_without_sweeps,
         lasts=_SOON,
@@ -190,7 +197,7 @@ WORLDS: Final = (
     ),
     World(
         name="hold",
-        about="a hold beside a look at the moment of its result, and the end of the hold",
+        about="a hold beside an evaluation at the moment of its result, and the end of the hold",
         hooks=_file(_AT_49),
         script=_held,
         faults_from=_CROWDED,
@@ -199,7 +206,7 @@ WORLDS: Final = (
     ),
     World(
         name="elsewhere",
-        about="a look at the moment of its result, and somebody who ends the action past Usher",
+        about="an evaluation at the moment of its result, and somebody who ends the action past Usher",
         hooks=_file(_AT_49),
         script=lambda trial: _without_sweeps(trial, people.ends_elsewhere),
         faults_from=_CROWDED,
@@ -221,6 +228,16 @@ WORLDS: Final = (
         lasts=_SOON,
         comes_twice=True,
         faults=_AT_WORK,
+    ),
+    World(
+        name="two-times",
+        about="a notice by SQS and by EventBridge at once, whose times differ, and a signal of that second",
+        hooks=_file({**_BY_SIGNAL, "give_up_after": "40s", "on_give_up": "ABANDON"}),
+        script=_said_as_it_begins,
+        lasts=_SOON,
+        has_bus=True,
+        faults=(),
+        is_quick=True,
     ),
     World(
         name="beat-and-result",
@@ -262,7 +279,7 @@ WORLDS: Final = (
     ),
     World(
         name="pause",
-        about="a pause beside a look at the moment of its result, and the resume",
+        about="a pause beside an evaluation at the moment of its result, and the resume",
         hooks=_file(_AT_49),
         script=_paused,
         faults_from=_CROWDED,

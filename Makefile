@@ -56,7 +56,7 @@ $(EMULATOR): requirements/account.txt infra/usher_cdk/wheels.py | $(READY)
 	@touch $@
 
 test: check lint-templates node_modules/.ready $(EMULATOR) ## what each change must pass: the checks, and a case of every promise
-	@echo "test: those of $(DEPLOYED), which mostly wait, run beside the others" >&2
+	@echo "test: all but the large cases; $(DEPLOYED), which mostly waits, beside the rest" >&2
 	@$(MAKE) --silent --jobs 5 suite $(E2E)
 
 .PHONY: suite

@@ -174,8 +174,8 @@ def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
 
 def test_the_timeline_has_each_line_once_and_counts_repetitions(store: Store) -> None:
     action = store.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
-    for look in range(1, 4):
-        action = after(loaded(store), f"evaluation-{look}").noted(at(look), "wait", "no signal")
+    for number in range(1, 4):
+        action = after(loaded(store), f"evaluation-{number}").noted(at(number), "wait", "no signal")
         store.save(action)
     store.save(after(loaded(store), "evaluation-4").noted(at(4), "heartbeat", "in time"))
 

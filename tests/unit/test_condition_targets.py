@@ -452,8 +452,8 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
         }
         for wait in (0, 2, 21):
             clock.run_until(clock() + timedelta(seconds=wait))
-            looks = {wish: watch.recorded() for wish, watch in watches.items()}
-        return {wish: (finding.status, finding.detail) for wish, finding in looks.items()}
+            findings = {wish: watch.recorded() for wish, watch in watches.items()}
+        return {wish: (finding.status, finding.detail) for wish, finding in findings.items()}
 
     own = (
         " (warning: web is the Auto Scaling group's own, "

@@ -115,9 +115,9 @@ def test_of_two_signals_with_one_name_wins(
 ) -> None:
     one, two = (a_signal(event_id=event_id, at=at(seconds)) for event_id, seconds in (first, second))
 
-    looks = [[one, two]] if together else [[one], [two]]
+    evaluations = [[one, two]] if together else [[one], [two]]
     action = an_action()
-    for heard in looks:
+    for heard in evaluations:
         action = with_signals(action, heard, at(70))
 
     assert [signal.event_id for signal in action.signals] == [winner]

@@ -182,6 +182,11 @@ def needs_evaluation(action: Action, signal: Signal, change: Kept, now: datetime
     return not is_due or change is Kept.NEWS
 
 
+def due_now(action: Action, now: datetime) -> Action:
+    """The action, with an evaluation that is due at once; one that is closed stays so."""
+    return replace(action, evaluate_at=now) if action.is_open else action
+
+
 def _changes(signal: Signal, known: Signal | None) -> bool:
     """Whether conditions may stand otherwise by it: progress only where it takes back what was done."""
     if known is None:

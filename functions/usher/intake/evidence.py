@@ -56,7 +56,7 @@ class EvidenceIntake:
             if evidence.ends(activity_end, action):
                 self._hear_move_end(action, activity_end, now)
             elif action.is_open and action.if_launch_failed is not None:
-                self.writer.note(action, partial(_due_now, now=now))
+                self.writer.note(action, partial(evidence.due_now, now=now))
         self.telemetry.message_handled("outcome", "")
 
     def _hear_move_end(self, action: Action, activity_end: ActivityEnd, now: datetime) -> None:
@@ -67,7 +67,7 @@ class EvidenceIntake:
             if noted is action:
                 return action
             if action.is_open:
-                return _due_now(noted, now)
+                return evidence.due_now(noted, now)
             noted = action.noted(now, "outcome", evidence.end_in_words(activity_end))
             return replace(noted, activity_end=activity_end)
 
@@ -89,7 +89,7 @@ class EvidenceIntake:
     def _look_at_open(self, instance_id: str, now: datetime) -> None:
         for action in self.store.of_instance(instance_id):
             if action.is_open:
-                self.writer.note(action, lambda action: _due_now(action, now))
+                self.writer.note(action, lambda action: evidence.due_now(action, now))
 
     def take_command_end(self, end: CommandEnd, now: datetime) -> None:
         """A hint, believed in nothing: the conditions that follow the command are asked at once."""
@@ -144,8 +144,4 @@ class EvidenceIntake:
 
 
 def _heard(action: Action, signal: Signal, change: evidence.Kept, now: datetime) -> Action:
-    return _due_now(action, now) if evidence.needs_evaluation(action, signal, change, now) else action
-
-
-def _due_now(action: Action, now: datetime) -> Action:
-    return replace(action, evaluate_at=now) if action.is_open else action
+    return evidence.due_now(action, now) if evidence.needs_evaluation(action, signal, change, now) else action

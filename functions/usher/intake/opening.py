@@ -18,6 +18,7 @@ from usher.passes.silent_groups import TESTED
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from usher.core.notifications import LifecycleNotice
@@ -127,9 +128,9 @@ class Opening:
             for other in self.store.of_instance(action.instance_id)
             if (other.hook.group, other.hook.name) == (action.hook.group, action.hook.name)
         ]
+        if (recorded := _by_a_copy(others, action)) is not None:
+            return recorded
         for other in others:
-            if other.token is not None and other.token == action.token:
-                return other  # by a copy, just now; their times differ: EventBridge tells whole seconds
             if adoption.joins(other, action):
                 before = [one for one in others if one is not other]
                 came = replace(action, signals_since=evidence.signals_since(action, before))
@@ -213,6 +214,15 @@ def _was_abandoned(action: Action) -> bool:
     by_usher = action.is_proven and action.result is Result.ABANDON
     failed = action.activity_end is not None and not action.activity_end.succeeded
     return by_usher or failed
+
+
+def _by_a_copy(others: Iterable[Action], action: Action) -> Action | None:
+    """The one that another copy of the notification recorded meanwhile.
+
+    It is no other wait, though it may seem to begin before or after: EventBridge tells whole seconds.
+    """
+    same = (other for other in others if other.token is not None and other.token == action.token)
+    return next(same, None)
 
 
 def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str, now: datetime) -> Action:

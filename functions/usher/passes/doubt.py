@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from usher.core import adoption, closing, reconcile
+from usher.core import adoption, closing, evidence, reconcile
 from usher.core.action import Outcome, Phase, Transition
 from usher.core.frozen import frozen
 from usher.ports.errors import CallRefused, TryLater
@@ -74,12 +74,12 @@ class Doubt:
             state = states.get(action.instance_id)
             if state in _ENDED_STATES or (state is None and _is_forgotten(action, now)):
                 self.store.keep_instance_end(action.instance_id, now)
-                self.change(action, partial(_due_now, now=now))
+                self.change(action, partial(evidence.due_now, now=now))
             elif state is not None:
                 is_stopped = state == "stopped"
                 self.store.keep_instance_state(action.instance_id, asked_at, is_stopped=is_stopped)
                 if is_stopped:
-                    self.change(action, partial(_due_now, now=now))
+                    self.change(action, partial(evidence.due_now, now=now))
 
 
 def _parts(actions: Iterable[Action]) -> Iterator[Sequence[Action]]:
@@ -109,7 +109,3 @@ def _is_forgotten(action: Action, now: datetime) -> bool:
     """
     is_old = now - action.started_at > FORGOTTEN_BY_EC2
     return is_old and action.hook.transition is Transition.TERMINATING
-
-
-def _due_now(action: Action, now: datetime) -> Action:
-    return replace(action, evaluate_at=now) if action.is_open else action
